@@ -1,0 +1,7 @@
+//! sipsilo: a store-and-forward server for SIP MESSAGE.
+//!
+//! The floors, from the ground up; an import may only point down (`tests/tidy.rs` holds it):
+//!
+//! * `vocab`: the words; values only.
+
+pub mod vocab;

@@ -1,0 +1,3 @@
+//! The `sipsilo` command.
+
+fn main() {}
