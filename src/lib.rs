@@ -3,5 +3,7 @@
 //! The floors, from the ground up; an import may only point down (`tests/tidy.rs` holds it):
 //!
 //! * `vocab`: the words; values only.
+//! * `sip`, `inbox`, `schedule`: pure machines, input and time in, effects out.
 
+pub mod sip;
 pub mod vocab;
