@@ -9,13 +9,19 @@
 //! * `build`: messages to bytes; `rsip` is the typed model of what we make.
 //! * `transaction`: which response belongs to which request, retransmission and replay.
 //! * `endpoint`: all of the above for one gateway: packets in, requests and outcomes out.
+//! * `ingress`: what a request is to this server.
+//! * `relay`: a request on its way to several contacts.
+//! * `egress`: a stored message on its way out, and what its answer means.
 
 pub mod build;
 pub mod codec;
+pub mod egress;
 pub mod endpoint;
 #[doc(hidden)]
 pub mod fuzz;
 pub mod headers;
+pub mod ingress;
+pub mod relay;
 mod transaction;
 pub mod uri;
 
