@@ -10,6 +10,7 @@
 //! * `transaction`: which response belongs to which request, retransmission and replay.
 //! * `endpoint`: all of the above for one gateway: packets in, requests and outcomes out.
 //! * `ingress`: what a request is to this server.
+//! * `registrar`: where users can be reached.
 //! * `relay`: a request on its way to several contacts.
 //! * `egress`: a stored message on its way out, and what its answer means.
 
@@ -21,6 +22,7 @@ pub mod endpoint;
 pub mod fuzz;
 pub mod headers;
 pub mod ingress;
+pub mod registrar;
 pub mod relay;
 mod transaction;
 pub mod uri;
