@@ -5,5 +5,7 @@
 //! * `vocab`: the words; values only.
 //! * `sip`, `inbox`, `schedule`: pure machines, input and time in, effects out.
 
+pub mod inbox;
+pub mod schedule;
 pub mod sip;
 pub mod vocab;
