@@ -4,8 +4,10 @@
 //!
 //! * `vocab`: the words; values only.
 //! * `sip`, `inbox`, `schedule`: pure machines, input and time in, effects out.
+//! * `store`, `net`: ports and adapters to disks and sockets.
 
 pub mod inbox;
 pub mod schedule;
 pub mod sip;
+pub mod store;
 pub mod vocab;
