@@ -7,6 +7,7 @@
 //! * `store`, `net`: ports and adapters to disks and sockets.
 
 pub mod inbox;
+pub mod net;
 pub mod schedule;
 pub mod sip;
 pub mod store;
