@@ -5,10 +5,13 @@
 //! * `vocab`: the words; values only.
 //! * `sip`, `inbox`, `schedule`: pure machines, input and time in, effects out.
 //! * `store`, `net`: ports and adapters to disks and sockets.
+//! * `config`, `cli`, `node`, `telemetry`: put everything together.
 
+pub mod config;
 pub mod inbox;
 pub mod net;
 pub mod schedule;
 pub mod sip;
 pub mod store;
+pub mod telemetry;
 pub mod vocab;
