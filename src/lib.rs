@@ -5,11 +5,14 @@
 //! * `vocab`: the words; values only.
 //! * `sip`, `inbox`, `schedule`: pure machines, input and time in, effects out.
 //! * `store`, `net`: ports and adapters to disks and sockets.
+//! * `actors`: own the state, call the machines, run the effects.
 //! * `config`, `cli`, `node`, `telemetry`: put everything together.
 
+pub mod actors;
 pub mod config;
 pub mod inbox;
 pub mod net;
+pub mod node;
 pub mod schedule;
 pub mod sip;
 pub mod store;
