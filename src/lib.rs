@@ -9,6 +9,7 @@
 //! * `config`, `cli`, `node`, `telemetry`: put everything together.
 
 pub mod actors;
+pub mod cli;
 pub mod config;
 pub mod inbox;
 pub mod net;
